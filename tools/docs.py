@@ -30,7 +30,7 @@ from hecaton.terminal.subcommand import Subcommand
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
-FILLED = ("../README.md", "method.md", "claims.md", "sweep.md")
+FILLED = ("../README.md", "method.md", "claims.md", "silicon.md", "sweep.md")
 """Pages with places for tables."""
 
 CLI_HEAD = """\
@@ -77,7 +77,10 @@ digits of the SHA-256 of all of its keys and values as sorted JSON.
 | record of a collective | die, memory, nop |
 | record of a GEMM on a package | all |
 | calibration | die, and as `measured` all else that it holds |
+| silicon report | die, memory, vector, and as `measured` all else that a projection reads, but for `energies` |
 | projection, with its trace; comparison | all, as given |
+
+A projection or comparison with a silicon report has the digest of all of it as `silicon_report`.
 
 A record that does not match its own request, and a calibration that does not match its own die, or the die that is
 projected, are refused with the section and both digests.

@@ -12,11 +12,14 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from chiplet.studies.likeness import differences
 from hecaton.cli import run
 from hecaton.terminal.tables import quantity
+
+PRESETS = Path(__file__).resolve().parent.parent / "chiplet" / "presets"
 
 COMPARED = "hecaton compare --model llama3.1-405b --dies 1024"
 
@@ -53,6 +56,13 @@ UNLIKE = (
 
 
 PROJECTED = "hecaton project --model llama3.1-405b --dies 1024"
+
+SILICON = (
+    "",
+    "-P die.stages=4 -P die.clock_hz=stages",
+    "-P die.stages=4 --silicon asap7-typical",
+)
+"""Clocks and areas of the same package."""
 
 PACKAGES = (
     "",
@@ -153,6 +163,33 @@ def cost_table() -> str:
     }
     lines = [f"| {names[part]} | {dollars:,.0f} |\n" for part, dollars in parts.items() if dollars]
     return f"| part | dollars |\n|---|---|\n{''.join(lines)}| all | {cost['dollars']:,.0f} |\n"
+
+
+def silicon_table() -> str:
+    """A step with the clock and area that are assumed, beside those of the silicon report that comes along."""
+    lines = [
+        "| options | clock | logic and vector unit | die | step | energy | package |\n|---|---|---|---|---|---|---|\n"
+    ]
+    for options in SILICON:
+        found = result_of(f"{PROJECTED} {options}")
+        inputs = [*found["measured_inputs"], *found["assumed_inputs"]]
+        (clock,) = (entry for entry in inputs if entry["name"] == "die.clock_hz")
+        cost: Mapping[str, Any] = found["cost"]
+        area = cost["die_area"]
+        lines.append(
+            f"| {f'`{options}`' if options else 'none'} | {clock['value'] / 1e6:.0f} MHz, {clock['status']} "
+            f"| {area['logic']:.3f} + {area['vector']:.3f} mm2 | {cost['die_mm2']:.2f} mm2 "
+            f"| {quantity(found['step_seconds'], 's')} | {quantity(found['energy_joules'], 'J')} "
+            f"| {cost['dollars']:,.0f} $ |\n"
+        )
+    report = json.loads((PRESETS / "silicon" / "asap7-typical.json").read_text(encoding="utf-8"))
+    path = report["paths"][0]
+    units = ", ".join(f"{unit['delay_ps'] / 1e3:.2f} ns in `{unit['instance']}`" for unit in path["units"])
+    ends = f"`{path['start']}` to `{path['end']}`"
+    lines.append(
+        f"\nThe period of the report, {report['period_ps'] / 1e3:.2f} ns, is that from {ends}: {units}.\n"
+    )
+    return "".join(lines)
 
 
 def fits_table() -> str:
@@ -264,6 +301,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "scaling": scaling_table,
     "pairs": pairs_table,
     "cost": cost_table,
+    "silicon": silicon_table,
     "fits": fits_table,
     **{f"validation-{name}": partial(validation_table, name) for name in ("a100", "h100", "b200")},
 }

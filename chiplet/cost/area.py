@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Any
 
 from chiplet.machine.specs import SUM_BYTES, DieSpec, Dtype, PackageSpec, SystemSpec, vector_lanes
-from chiplet.vectorized.elementwise import Number
+from chiplet.vectorized.elementwise import Number, choose
 
 PLANES = 2
 """Routers of a die: one in the plane of collectives, one in the memory plane."""
@@ -32,15 +32,22 @@ def link_sides(package: PackageSpec) -> int:
 def die_area(system: SystemSpec) -> dict[str, Number]:
     """Area of a compute die by part, mm2: ``logic``, ``vector``, ``router``, ``sram``, ``phy``, ``overhead``.
 
-    Logic: transistors / density / utilization. SRAM: bits x bit cell / share of bit cells. Routers and links are those
+    Logic and vector unit: transistors / density / utilization; or cells by synthesis x factor / utilization, where the
+    section silicon has them. SRAM: bits x bit cell / share of bit cells. Routers and links are those
     of both planes. PHY: what the lanes carry in both directions, over what a mm2 carries. Overhead is a share of all of
     these.
     """
-    die, spec = system.die, system.area
+    die, spec, cells = system.die, system.area, system.silicon
+    mapped = synthesized_um2(system)
+    used = spec.utilization * 1e6 / cells.area_factor
     density = spec.transistors_per_mm2 * spec.utilization
     parts: dict[str, Number] = {
-        "logic": die_transistors(die) / density,
-        "vector": vector_lanes(system.vector, system.memory) * spec.vector_transistors / density,
+        "logic": choose(mapped > 0, mapped / used, die_transistors(die) / density),
+        "vector": choose(
+            mapped > 0,
+            cells.vector_um2 / used,
+            vector_lanes(system.vector, system.memory) * spec.vector_transistors / density,
+        ),
         "router": PLANES * router_transistors(system.nop.flit_bits) / density,
         "sram": sram_bits(die) * spec.bitcell_um2 / spec.sram_efficiency * 1e-6,
         "phy": 2
@@ -50,6 +57,17 @@ def die_area(system: SystemSpec) -> dict[str, Number]:
     }
     parts["overhead"] = sum(parts.values()) * spec.overhead
     return parts
+
+
+def synthesized_um2(system: SystemSpec) -> Number:
+    """Cells of a die by synthesis without its vector unit, um2: 0 if nobody says."""
+    die, cells = system.die, system.silicon
+    return (
+        cells.die_um2
+        + cells.row_um2 * die.rows
+        + cells.column_um2 * die.cols
+        + cells.pe_um2 * die.rows * die.cols
+    )
 
 
 def sram_bits(die: DieSpec) -> Number:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from chiplet.cost.area import counted_by, die_transistors, router_transistors, sram_bits
-from chiplet.machine.sources import Input, Status
+from chiplet.cost.area import counted_by, die_transistors, router_transistors, sram_bits, synthesized_um2
+from chiplet.machine.sources import Input, Status, silicon_status
 from chiplet.machine.specs import SystemSpec
+from chiplet.machine.synthesized.silicon_report import AREA_KEYS, SiliconReport
 
 ACTUARY = "chiplet-actuary (Feng and Ma, DAC 2022)"
 WAFERS = {16988.0: "5 nm", 9346.0: "7 nm", 5992.0: "10 nm", 3984.0: "14 nm", 2891.0: "28 nm"}
@@ -93,20 +94,28 @@ UNUSED: dict[str, tuple[str, ...]] = {
 """Prefixes of the keys that do not matter for a type of package."""
 
 
-def cost_inputs(system: SystemSpec) -> list[Input]:
-    """The inputs of area and cost that matter for this machine."""
+def cost_inputs(system: SystemSpec, report: SiliconReport | None = None) -> list[Input]:
+    """The inputs of area and cost that matter for this machine; those that ``report`` measured are in ``system``."""
     die = system.die
     source = f"generated hardware, fitted over sizes: {counted_by()}"
-    inputs = [
+    counted = [
+        ("area.die_transistors", die_transistors(die), "transistors"),
+        ("area.router_transistors", router_transistors(system.nop.flit_bits), "transistors"),
+        ("area.sram_bits", float(sram_bits(die)), "bits"),
+    ]
+    unused = UNUSED[system.cost.package]
+    inputs = []
+    if synthesized_um2(system) > 0:
+        counted, unused = counted[1:], (*unused, "area.vector_transistors")
+        inputs = _synthesized(system, report)
+        if report is not None:
+            source += ": the silicon report leaves it out"
+    inputs += [
         Input(name=name, value=value, unit=unit, status="measured", source=source)
-        for name, value, unit in (
-            ("area.die_transistors", die_transistors(die), "transistors"),
-            ("area.router_transistors", router_transistors(system.nop.flit_bits), "transistors"),
-            ("area.sram_bits", float(sram_bits(die)), "bits"),
-        )
+        for name, value, unit in counted
     ]
     for name, unit in COST_UNITS.items():
-        if not name.startswith(UNUSED[system.cost.package]):
+        if not name.startswith(unused):
             section, key = name.split(".")
             value = float(getattr(getattr(system, section), key))
             published = PUBLISHED_COST_SOURCES.get(name, {}).get(value)
@@ -115,3 +124,22 @@ def cost_inputs(system: SystemSpec) -> list[Input]:
                 Input(name=name, value=value, unit=unit, status=status, source=published or "configuration")
             )
     return inputs
+
+
+def _synthesized(system: SystemSpec, report: SiliconReport | None) -> list[Input]:
+    """Areas of the section silicon, which ``report`` measured or the configuration gives, and their factor."""
+    spec = system.silicon
+    inputs = [
+        Input(
+            name=f"silicon.{key}",
+            value=getattr(spec, key),
+            unit="um2",
+            status=silicon_status(report),
+            source="configuration" if report is None else report.source,
+        )
+        for key in AREA_KEYS
+    ]
+    factor = Input(
+        name="silicon.area_factor", value=spec.area_factor, unit="", status="assumed", source="configuration"
+    )
+    return [*inputs, factor]

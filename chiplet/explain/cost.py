@@ -32,6 +32,21 @@ AREA = {
 }
 """Formula and inputs of each part of a die's area."""
 
+SYNTHESIZED_AREA = {
+    "logic": (
+        "(cells of a die + rows, columns and PEs x those of one) x factor / utilization",
+        (
+            *("silicon.die_um2", "silicon.row_um2", "silicon.column_um2", "silicon.pe_um2"),
+            *("silicon.area_factor", "area.utilization"),
+        ),
+    ),
+    "vector": (
+        "cells of the vector unit x factor / utilization",
+        ("silicon.vector_um2", "silicon.area_factor", "area.utilization"),
+    ),
+}
+"""The same of the parts that synthesis measured."""
+
 WAFER = ("cost.wafer_dollars", "cost.wafer_mm", "cost.edge_mm", "cost.scribe_mm")
 YIELD = ("cost.defects_per_cm2", "cost.cluster")
 COST = {
@@ -66,9 +81,10 @@ def explain_cost(projection: Projection) -> list[Term]:
     def operands(names: Sequence[str]) -> list[Operand]:
         return [ledger.given(member) for name in names for member in groups.get(name, [name])]
 
+    parts = AREA | SYNTHESIZED_AREA if "silicon.die_um2" in ledger.inputs else AREA
     areas = [
         add(f"area of {part}", cost.die_area[part], "mm2", "formula", formula, operands(names))
-        for part, (formula, names) in AREA.items()
+        for part, (formula, names) in parts.items()
     ]
     area = add("area of a die", cost.die_mm2, "mm2", "sum", "sum of the parts", areas)
     formula = "(1 + defects x area / clustering) ** -clustering"
@@ -93,9 +109,9 @@ def explain_cost(projection: Projection) -> list[Term]:
     bonds = operands(["carrier", "cost.dies_per_substrate"])
     formula = "yield of one bond ** bonds of a full substrate"
     add("yield of assembly", cost.assembly_yield, "", "formula", formula, bonds)
-    parts = [
+    costs = [
         add(f"cost of {part}", cost.parts[part], "$", "formula", formula, [area, *operands(names)])
         for part, (formula, names) in COST.items()
     ]
-    add("cost", cost.dollars, "$", "sum", "sum of the parts, all packages", parts)
+    add("cost", cost.dollars, "$", "sum", "sum of the parts, all packages", costs)
     return ledger.terms

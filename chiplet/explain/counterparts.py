@@ -82,6 +82,9 @@ COUNTERPARTS: dict[str, Counterpart] = {
     "fabric.latency_seconds": _FABRIC,
     "fabric.pj_per_bit": _FABRIC,
     "model.*": Counterpart("none: what the model's file says, or leaves out"),
+    "silicon.*": Counterpart(
+        "cells of the emitted die: rtl/synthesis", "hecaton synth --liberty cells.lib.gz -o silicon"
+    ),
     "area.*": Counterpart("none: cells and macros of the emitted die, without layout"),
     "cost.*": Counterpart("none: wafers and assembly"),
 }

@@ -48,6 +48,40 @@ class AreaSpec(StrictModel):
     ] = 0.1
 
 
+class SiliconSpec(StrictModel):
+    """Area of a die's cells by synthesis, set by a silicon report; and factors from its technology to another one."""
+
+    die_um2: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1e12,
+            description="cells that a die has once, um2; this and the next three 0: transistors",
+        ),
+    ] = 0.0
+    row_um2: Annotated[float, Field(ge=0, le=1e12, description="cells of each row of the array, um2")] = 0.0
+    column_um2: Annotated[
+        float, Field(ge=0, le=1e12, description="cells of each column of the array, um2")
+    ] = 0.0
+    pe_um2: Annotated[float, Field(ge=0, le=1e12, description="cells of each PE, um2")] = 0.0
+    vector_um2: Annotated[float, Field(ge=0, le=1e12, description="cells of the vector unit, um2")] = 0.0
+    area_factor: Annotated[
+        float,
+        Field(ge=1e-3, le=1e3, description="area of these cells over that of the report; 1: as measured"),
+    ] = 1.0
+    energy_factor: Annotated[
+        float, Field(ge=1e-3, le=1e3, description="energies over those of the report; 1: as measured")
+    ] = 1.0
+    period_factor: Annotated[
+        float,
+        Field(
+            ge=1e-3,
+            le=1e3,
+            description="period of the clock over that of the report, as for wires and margin; 1: as measured",
+        ),
+    ] = 1.0
+
+
 class CostSpec(StrictModel):
     """Wafers, defects and assembly. Constants after chiplet-actuary (Feng and Ma, DAC 2022)."""
 

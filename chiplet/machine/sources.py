@@ -19,6 +19,7 @@ from chiplet.machine.specs import (
     scratchpad_banks,
     vector_lanes,
 )
+from chiplet.machine.synthesized.silicon_report import ENERGY_KEYS, SiliconReport
 from chiplet.machine.terms import GemmTerms
 
 Status = Literal["measured", "published", "assumed"]
@@ -120,8 +121,14 @@ class Input(StrictModel):
     source: str
 
 
-def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple[list[Input], list[Input]]:
-    """The measured inputs, and the published and assumed ones."""
+SILICON_UNITS: dict[str, str] = {"silicon.period_factor": "", "silicon.energy_factor": ""}
+"""Further keys that a projection with a silicon report depends on."""
+
+
+def collect_inputs(
+    system: SystemSpec, calibration: Calibration | None, report: SiliconReport | None = None
+) -> tuple[list[Input], list[Input]]:
+    """The measured inputs, and the published and assumed ones; those that ``report`` measured are in ``system``."""
     source, measured_status = "", _status(calibration)
     if calibration is not None:
         facts = ", ".join(f"{key} {value}" for key, value in calibration.provenance.items())
@@ -140,7 +147,11 @@ def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple
         gemm.append(hop)
         units = {key: unit for key, unit in units.items() if key != name}
     gemm.append(_goodput(system, calibration))
+    if report is not None:
+        units |= SILICON_UNITS
     others = [_specified(name, unit, system) for name, unit in units.items()]
+    if report is not None:
+        others = [_by_silicon(entry, system, report) for entry in others]
     lanes = {
         "vector.lanes": vector_lanes(system.vector, system.memory),
         "vector.function_lanes": function_lanes(system.vector, system.memory),
@@ -149,8 +160,9 @@ def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple
         _specified(name, "lanes", system).model_copy(update={"value": float(value)})
         for name, value in lanes.items()
     ]
-    measured = [entry for entry in gemm if entry.status == "measured"]
-    return measured, [entry for entry in gemm if entry.status != "measured"] + others
+    entries = [*gemm, *others]
+    measured = [entry for entry in entries if entry.status == "measured"]
+    return measured, [entry for entry in entries if entry.status != "measured"]
 
 
 def banks_of(die: DieSpec, memory: MemorySpec, nop: NopSpec) -> dict[str, Bank]:
@@ -172,6 +184,39 @@ def clock_source(die: DieSpec) -> str:
     where = "within" if die.clock_hz <= allowed else "beyond"
     stages = "1 stage allows" if die.stages == 1 else f"{die.stages} stages allow"
     return f"configuration: {where} the {megahertz(allowed)} that {stages} in 7 nm cells without wires"
+
+
+def silicon_status(report: SiliconReport | None, factor: float = 1.0) -> Status:
+    """How well what ``report`` measured is known, in another technology by ``factor``."""
+    return "assumed" if report is None or report.doubt or factor != 1.0 else "measured"
+
+
+def _by_silicon(entry: Input, system: SystemSpec, report: SiliconReport) -> Input:
+    """``entry`` as ``report`` measured it; what the report leaves out says so."""
+    section, key = entry.name.split(".")
+    factors, energies = system.silicon, report.energies
+    update: dict[str, str] = {}
+    if entry.name == "die.clock_hz":
+        source = f"{report.source}: {report.times}"
+        update = {"status": silicon_status(report, factors.period_factor), "source": source}
+    elif section == "energy" and key in ENERGY_KEYS:
+        energy = getattr(energies, key)
+        update = {"source": f"{entry.source}: the silicon report leaves it out"}
+        if energy is not None:
+            source = f"{energy.source}, in report {report.digest}"
+            update = {"status": silicon_status(report, factors.energy_factor), "source": source}
+    elif entry.name == "link.pj_per_bit":
+        added = [
+            f"{energy.value:g} pJ a {event} ({energy.source})"
+            for event, energy in (
+                ("flit and hop", energies.flit_hop_pj),
+                ("frame", energies.link_frame_pj),
+            )
+            if energy is not None
+        ]
+        left_out = "" if added else ": the silicon report leaves out routers and adapters"
+        update = {"source": " + ".join([entry.source, *added]) + left_out}
+    return entry.model_copy(update=update)
 
 
 def _status(calibration: Calibration | None) -> Status:

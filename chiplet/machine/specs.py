@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from chiplet.machine.base import StrictModel
-from chiplet.machine.cost_specs import AreaSpec, CostSpec, EnergySpec
+from chiplet.machine.cost_specs import AreaSpec, CostSpec, EnergySpec, SiliconSpec
 from chiplet.machine.parallel_specs import FabricSpec, ParallelSpec
 from chiplet.machine.pipelining import MULTIPLIER_STAGES, SRAM_LATENCY, MultiplierStages, SramLatency
 from chiplet.machine.silicon.stage_clock import FOLLOWS_STAGES, clock_of_stages
@@ -362,6 +362,7 @@ class SystemSpec(StrictModel):
     energy: EnergySpec = Field(default_factory=EnergySpec)
     package: PackageSpec = Field(default_factory=PackageSpec)
     area: AreaSpec = Field(default_factory=AreaSpec)
+    silicon: SiliconSpec = Field(default_factory=SiliconSpec)
     cost: CostSpec = Field(default_factory=CostSpec)
     fabric: FabricSpec = Field(default_factory=FabricSpec)
     parallel: ParallelSpec = Field(default_factory=ParallelSpec)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chiplet.machine.synthesized.chosen_report import report_for
 from chiplet.methods.registry import METHODS, make_switches
 from chiplet.optimize.results import BestWay, Goal, Optimum, check_goal
 from chiplet.optimize.ways import (
@@ -92,7 +93,8 @@ def optimize(
         If no way fits, with the reason of the first method on the most dies; and if there is no cost to compare, as no
         wafer holds such a die or its carrier.
     ValueError
-        In one line, for whatever is unknown or out of range, and for a model that is neither a name nor a path.
+        In one line, for whatever is unknown or out of range, for a model that is neither a name nor a path, and for
+        silicon reports of other dies.
     """
     start = time.perf_counter()
     check_goal("goal", goal)
@@ -101,6 +103,7 @@ def optimize(
             f"model {request.model.name}: must be the name of a preset, or the path of a config.json"
         )
     check_optimizer(request.optimizer)
+    report_for(request.silicon, request.system)  # which no way changes
     model = load_model(request.model)
     for method, values in (switches or {}).items():
         make_switches(method, values)
@@ -218,7 +221,7 @@ class _CostedWays:
             **sizes,
         )
         sweep = make_sweep(space, request.system, source="optimize")
-        points = evaluate(SweepTask(sweep, 0, sweep.groups, request.calibration))
+        points = evaluate(SweepTask(sweep, 0, sweep.groups, request.calibration, tuple(request.silicon)))
         self.evaluated += len(points.index)
         self.progress(len(points.index))
         self.fitting += int(np.isfinite(points.results["step_seconds"]).sum())

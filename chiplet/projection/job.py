@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from chiplet.machine.calibration import Calibration
-from chiplet.machine.specs import SystemSpec
+from chiplet.machine.specs import LINK_TOO_SLOW, SystemSpec
+from chiplet.machine.synthesized.chosen_report import report_for
+from chiplet.machine.synthesized.silicon_report import SiliconReport
 from chiplet.machine.terms import GemmTerms, check_predicted
 from chiplet.methods.base import Method, Switches
 from chiplet.methods.registry import make_switches, method_type
@@ -41,6 +43,8 @@ class StepRequest:
         Distribution method by name, and values that replace the defaults of its switches.
     calibration
         Measured terms of this machine's die; by default the terms of the design.
+    silicon
+        Silicon reports, one of which is of this machine's die; by default clock, areas and energies of ``system``.
     global_batch
         Sequences of the step, :data:`DEFAULT_GLOBAL_BATCH` by default.
     sequence_length
@@ -58,6 +62,7 @@ class StepRequest:
     method: str = "hecaton"
     switches: Mapping[str, Any] | Switches | None = None
     calibration: Calibration | None = None
+    silicon: Sequence[SiliconReport] = ()
     global_batch: int | None = None
     sequence_length: int | None = None
     mini_batch: int | None = None
@@ -77,6 +82,7 @@ class ProjectionJob:
     mini_batch: int | None
     optimizer: Optimizer
     calibration: Calibration | None
+    silicon: SiliconReport | None
     given: SystemSpec
     """The machine as it was asked for, without measured terms."""
     unused_dies: int = 0
@@ -89,7 +95,7 @@ def resolve(request: StepRequest) -> ProjectionJob:
     Raises
     ------
     ValueError
-        In one line, for whatever is unknown or out of range, and for a calibration of another die.
+        In one line, for whatever is unknown or out of range, and for a calibration or silicon reports of other dies.
     """
     system, calibration = request.system, request.calibration
     check_predicted(system.die, "projections")
@@ -102,6 +108,14 @@ def resolve(request: StepRequest) -> ProjectionJob:
     switches = make_switches(request.method, request.switches)
     if calibration is not None:
         calibration.check_die(system.die)
+    silicon = report_for(request.silicon, system)
+    check_factors(system, silicon)
+    if silicon is not None:
+        system = silicon.applied(system)
+        if system.link_too_slow:
+            raise ValueError(LINK_TOO_SLOW)
+    if calibration is not None:
+        # After the clock, at which the goodput of links was measured.
         system = calibration.applied(system)
     if request.mini_batch is not None:
         _check_positive("mini_batch", request.mini_batch)
@@ -123,6 +137,7 @@ def resolve(request: StepRequest) -> ProjectionJob:
         request.mini_batch,
         request.optimizer,
         calibration,
+        silicon,
         request.system,
         0 if request.dies is None else request.dies - on_mesh.mesh.nodes,
     )
@@ -151,6 +166,14 @@ def check_optimizer(name: object) -> None:
     """Raise ``ValueError``, in one line, for an unknown optimizer."""
     if name not in STATE_BYTES:
         raise ValueError(f"optimizer {name!r}: must be one of {', '.join(STATE_BYTES)}")
+
+
+def check_factors(system: SystemSpec, silicon: SiliconReport | None) -> None:
+    """Raise ``ValueError``, in one line, for a factor on what only a silicon report has, without one."""
+    for key in ("period_factor", "energy_factor"):
+        value = getattr(system.silicon, key)
+        if silicon is None and value != 1:
+            raise ValueError(f"silicon.{key} = {value:g}: has no effect without a silicon report")
 
 
 def gemm_terms(calibration: Calibration | None) -> GemmTerms:

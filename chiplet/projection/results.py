@@ -125,7 +125,9 @@ class Projection(StrictModel):
     Attributes
     ----------
     digests
-        Of the sections of the configuration, all as given: a calibration changes none of them.
+        Of the sections of the configuration, all as given: a calibration or a silicon report changes none of them.
+    silicon_report
+        Digest of the silicon report that was used; null without one.
     unused_dies
         Dies that were asked for, and that the quickest mesh leaves out: the package does not have them.
     parameters
@@ -136,6 +138,7 @@ class Projection(StrictModel):
 
     model: str
     digests: dict[str, str]
+    silicon_report: str | None
     parameters: int
     active_parameters: int
     dies: int

@@ -7,6 +7,7 @@ from chiplet.cost.sources import cost_inputs
 from chiplet.machine.configuration_keys import section_digests
 from chiplet.machine.sources import collect_inputs
 from chiplet.machine.specs import SystemSpec
+from chiplet.machine.synthesized.silicon_report import SiliconReport
 from chiplet.methods.base import Method
 from chiplet.projection.job import ProjectionJob
 from chiplet.projection.results import Breakdown, Buffer, Cost, Memory, Projection
@@ -22,13 +23,14 @@ def summarize(account: StepAccount, job: ProjectionJob, schedule: Schedule) -> P
     """The projection that sums up ``account``."""
     method, machine, optimizer = job.method, job.machine, job.optimizer
     sums = totals(account, method, machine, job.global_batch, job.length)
-    measured, assumed = collect_inputs(machine.system, job.calibration)
+    measured, assumed = collect_inputs(machine.system, job.calibration, job.silicon)
     tiles: dict[str, dict[str, int]] = {}
     for one_pass in account.passes:
         tiles.setdefault(one_pass.block, {})[one_pass.direction] = int(one_pass.runs[0].tile)
     return Projection(
         model=method.model.name,
         digests=section_digests(job.given),
+        silicon_report=None if job.silicon is None else job.silicon.digest,
         parameters=method.model.parameters,
         active_parameters=method.model.active_parameters,
         dies=method.mesh.nodes,
@@ -48,13 +50,13 @@ def summarize(account: StepAccount, job: ProjectionJob, schedule: Schedule) -> P
         memory=_memory(method, schedule, optimizer, tiles),
         nop_elements_per_die_per_layer=account.layer_elements,
         compute_to_nop=float(sums.compute_to_nop),
-        cost=_cost(machine.system, method.mesh),
+        cost=_cost(machine.system, method.mesh, job.silicon),
         measured_inputs=measured,
         assumed_inputs=assumed + uncounted_inputs(method.model, job.length),
     )
 
 
-def _cost(system: SystemSpec, mesh: Mesh) -> Cost:
+def _cost(system: SystemSpec, mesh: Mesh, silicon: SiliconReport | None) -> Cost:
     """Cost of all packages."""
     account, packages = account_cost(system, mesh), system.parallel.packages
     return Cost(
@@ -67,7 +69,7 @@ def _cost(system: SystemSpec, mesh: Mesh) -> Cost:
         good_die_dollars=account.good_die,
         substrates=account.substrates * packages,
         assembly_yield=account.assembly_yield,
-        inputs=cost_inputs(system),
+        inputs=cost_inputs(system, silicon),
     )
 
 

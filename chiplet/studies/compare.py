@@ -61,6 +61,7 @@ def compare(request: StepRequest, switches: Mapping[str, Mapping[str, Any]] | No
     return Comparison(
         model=flat.model,
         digests=flat.digests,
+        silicon_report=flat.silicon_report,
         dies=flat.dies,
         mesh=flat.mesh,
         global_batch=flat.global_batch,

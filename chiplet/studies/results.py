@@ -65,11 +65,14 @@ class Comparison(StrictModel):
     Attributes
     ----------
     digests
-        Of the sections of the configuration, all as given: a calibration changes none of them.
+        Of the sections of the configuration, all as given: a calibration or a silicon report changes none of them.
+    silicon_report
+        Digest of the silicon report that was used; null without one.
     """
 
     model: str
     digests: dict[str, str]
+    silicon_report: str | None
     dies: int
     mesh: str
     global_batch: int

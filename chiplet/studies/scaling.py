@@ -14,6 +14,7 @@ from typing import Any, get_args
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.link_rate import LinkRate, link_rate
 from chiplet.machine.specs import SystemSpec
+from chiplet.machine.synthesized.silicon_report import SiliconReport
 from chiplet.methods.registry import METHODS, make_switches, method_type
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
@@ -55,6 +56,7 @@ class Setting:
 
     system: SystemSpec
     calibration: Calibration | None = None
+    silicon: Sequence[SiliconReport] = ()
     global_batch: int | None = None
     sequence_length: int | None = None
 
@@ -70,6 +72,7 @@ class Setting:
             self.system,
             method=method,
             calibration=self.calibration,
+            silicon=self.silicon,
             global_batch=self.global_batch,
             sequence_length=self.sequence_length,
             **values,
@@ -125,6 +128,7 @@ def sensitivity(
                 other = Setting(
                     changed,
                     setting.calibration if section != "die" else None,
+                    setting.silicon,
                     setting.global_batch,
                     setting.sequence_length,
                 )

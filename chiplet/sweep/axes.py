@@ -75,7 +75,11 @@ CONTINUOUS = (
     "memory.efficiency",
     "memory.pj_per_bit",
     "link.goodput",
-    *(key for key in known_keys() if key.partition(".")[0] in ("energy", "area", "cost", "fabric")),
+    *(
+        key
+        for key in known_keys()
+        if key.partition(".")[0] in ("energy", "area", "silicon", "cost", "fabric")
+    ),
 )
 """Configuration keys that no schedule depends on: points that differ only in these share a schedule."""
 

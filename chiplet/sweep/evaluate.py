@@ -17,9 +17,10 @@ import numpy as np
 from chiplet.cost.manufacturing import account_cost
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import LINK_TOO_SLOW
+from chiplet.machine.synthesized.silicon_report import SiliconReport
 from chiplet.parallel.many import replicas_of
 from chiplet.parallel.step import energy_of_all, step_of_all
-from chiplet.projection.job import StepRequest
+from chiplet.projection.job import StepRequest, check_factors
 from chiplet.schedule.buffers import DramNeed
 from chiplet.step.jobs import Ways, ways_to_run
 from chiplet.step.overlap import Machine
@@ -55,12 +56,28 @@ class Points:
 
 @dataclass(frozen=True)
 class SweepTask:
-    """The points ``start`` up to ``stop`` (not included) of a sweep."""
+    """The points ``start`` up to ``stop`` (not included) of a sweep.
+
+    Raises ``ValueError``, in one line, if it varies what a silicon report gives, or what has no effect without one.
+    """
 
     sweep: Sweep
     start: int
     stop: int
     calibration: Calibration | None = None
+    silicon: tuple[SiliconReport, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.sweep.names:
+            if any(name in report.given_keys() for report in self.silicon):
+                factor = "area" if name.endswith("_um2") else "period" if name == "die.clock_hz" else "energy"
+                raise ValueError(
+                    f"{name} is varied, and the silicon report gives it: vary silicon.{factor}_factor instead"
+                )
+            if name in ("silicon.period_factor", "silicon.energy_factor") and not self.silicon:
+                raise ValueError(f"{name} is varied: it has no effect without a silicon report")
+        if not self.silicon:
+            check_factors(self.sweep.base, None)
 
 
 def evaluate(task: SweepTask) -> Points:
@@ -69,7 +86,7 @@ def evaluate(task: SweepTask) -> Points:
     codes = {"": 0}
     parts = []
     for first, stop, low, high in _rectangles(task.start, task.stop, size):
-        part = _Part(sweep, first, stop, np.arange(low, high), task.calibration, codes)
+        part = _Part(sweep, first, stop, np.arange(low, high), task, codes)
         with np.errstate(
             all="ignore"
         ):  # NaN for dies that do not fit a wafer, and for points that do not fit
@@ -107,7 +124,7 @@ class _Part:
     first: int
     stop: int
     inner: NDArray[np.int64]
-    calibration: Calibration | None
+    task: SweepTask
     codes: dict[str, int]
     keep: NDArray[np.bool_] = field(init=False)
     reason: NDArray[np.int32] = field(init=False)
@@ -125,7 +142,7 @@ class _Part:
 
     def evaluate(self) -> None:
         """Fill in the results and reasons."""
-        rows = SweepRows(self.sweep, self.first, self.stop, self.calibration)
+        rows = SweepRows(self.sweep, self.first, self.stop, self.task.calibration, self.task.silicon)
         shape = (rows.count, len(self.inner))
         arrays = inner_values(self.sweep, self.inner)
         values = {**rows.values, **arrays}
@@ -263,7 +280,7 @@ def point_request(sweep: Sweep, point: int) -> StepRequest:
     Raises ``ValueError`` of one line when there is no such machine.
     """
     row, column = divmod(point, sweep.group_points)
-    rows = SweepRows(sweep, row, row + 1, None)
+    rows = SweepRows(sweep, row, row + 1)
     if rows.refused:
         raise ValueError(rows.refused[0])
     arrays = inner_values(sweep, np.array([column]))

@@ -6,7 +6,7 @@ else (model, method, switches, data type, package) go into separate ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ from chiplet.machine.config import read_memory_preset
 from chiplet.machine.configuration_keys import values_by_name
 from chiplet.machine.silicon.stage_clock import FOLLOWS_STAGES
 from chiplet.machine.specs import DieSpec, SystemSpec
+from chiplet.machine.synthesized.chosen_report import report_for
+from chiplet.machine.synthesized.silicon_report import SiliconReport
 from chiplet.methods.registry import make_switches, method_type
 from chiplet.projection.job import DEFAULT_GLOBAL_BATCH, StepRequest, check_length, default_length, gemm_terms
 from chiplet.step.jobs import Jobs
@@ -70,8 +72,15 @@ class AlikeRows:
 class SweepRows:
     """Combinations ``first`` up to ``stop`` (not included) of the outer axes of ``sweep``."""
 
-    def __init__(self, sweep: Sweep, first: int, stop: int, calibration: Calibration | None) -> None:
-        self._sweep, self._calibration = sweep, calibration
+    def __init__(
+        self,
+        sweep: Sweep,
+        first: int,
+        stop: int,
+        calibration: Calibration | None = None,
+        silicon: Sequence[SiliconReport] = (),
+    ) -> None:
+        self._sweep, self._calibration, self._silicon = sweep, calibration, silicon
         self.count = stop - first
         self.columns: dict[str, Column] = {}
         quotient = np.arange(first, stop)
@@ -120,9 +129,8 @@ class SweepRows:
         rows = np.flatnonzero(keep)
         for alike in self._split(rows):
             try:
-                fitting = self._calibrated(alike)
-                if len(fitting):
-                    yield self._alike_rows(fitting, inner)
+                for report, fitting in self._synthesized(self._calibrated(alike)):
+                    yield self._alike_rows(fitting, inner, report)
             except ValueError as refusal:
                 self.refused.update(dict.fromkeys(alike.tolist(), str(refusal)))
 
@@ -224,7 +232,9 @@ class SweepRows:
         """Whether different values of this name separate rows."""
         return name in SEPARATING or name.startswith("parallel.") or not _numbers(column.values)
 
-    def _alike_rows(self, rows: NDArray[np.intp], inner: Mapping[str, Any]) -> AlikeRows:
+    def _alike_rows(
+        self, rows: NDArray[np.intp], inner: Mapping[str, Any], report: SiliconReport | None
+    ) -> AlikeRows:
         row = int(rows[0])
         system, calibration = self._sweep.base, self._calibration
         if calibration is not None and self.asks("link.router_cycles", inner):
@@ -232,13 +242,21 @@ class SweepRows:
             calibration = calibration.model_copy(update={"nop": None})
         first = system.model_copy(update={name: column.at(row) for name, column in self._specs.items()})
         if calibration is not None:
-            first = calibration.applied(first)
+            if report is not None and self.asks("silicon.period_factor", inner):
+                # The goodput of links was measured at one clock.
+                calibration = calibration.model_copy(update={"link": None})
+            clocked = first if report is None else report.applied(first)
+            link = calibration.applied(clocked).link
+            measured = {name: getattr(link, name) for name in ("router_cycles", "goodput")}
+            first = first.model_copy(update={"link": first.link.model_copy(update=measured)})
         arrays = {
             name: column.array()[rows]
             for name, column in self._keys.items()
             if not self._separates(name, column)
         }
         system = varied(first, {**arrays, **inner})
+        if report is not None:
+            system = report.applied(system)
         model = load_model(self.columns["model"].at(row))
         method = method_type(self.columns["method"].at(row))
         sides = np.array(self._meshes.values, dtype=np.float64)[self._meshes.place[rows]]
@@ -276,6 +294,27 @@ class SweepRows:
                     self.refused.update(dict.fromkeys(rows[other].tolist(), str(refusal)))
         kept: NDArray[np.intp] = rows[keep]
         return kept
+
+    def _synthesized(self, rows: NDArray[np.intp]) -> Iterator[tuple[SiliconReport | None, NDArray[np.intp]]]:
+        """``rows`` by the silicon report of their dies; those that none speaks of are refused."""
+        if not self._silicon or not len(rows):
+            if len(rows):
+                yield None, rows
+            return
+        columns = [column for name, column in self._specs.items() if name in ("die", "memory", "vector")]
+        first, place = combinations([column.place[rows] for column in columns] or [np.zeros(len(rows))])
+        number = np.full(len(first), -1)
+        for one, row in enumerate(first.tolist()):
+            try:
+                report = report_for(self._silicon, self.system(int(rows[row])))
+            except ValueError as refusal:
+                self.refused.update(dict.fromkeys(rows[place == one].tolist(), str(refusal)))
+            else:
+                number[one] = next(at for at, other in enumerate(self._silicon) if other is report)
+        for at, report in enumerate(self._silicon):
+            fitting: NDArray[np.intp] = rows[number[place] == at]
+            if len(fitting):
+                yield report, fitting
 
     def _number(self, name: str, rows: NDArray[np.intp], default: int | None) -> Any:
         column = self.columns[name]

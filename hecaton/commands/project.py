@@ -237,7 +237,10 @@ def _clock(projection: Projection) -> str:
     """The clock, and whether the stages of a die allow it."""
     from chiplet.machine.silicon.stage_clock import megahertz
 
-    (clock,) = (entry for entry in projection.assumed_inputs if entry.name == "die.clock_hz")
+    inputs = [*projection.measured_inputs, *projection.assumed_inputs]
+    (clock,) = (entry for entry in inputs if entry.name == "die.clock_hz")
+    if projection.silicon_report is not None:
+        return f"{clock.value / 1e6:.4g} MHz, {clock.status}: {clock.source}"
     return f"{megahertz(clock.value)}, {clock.source.partition(': ')[2]}"
 
 

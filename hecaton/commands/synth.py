@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from hecaton.results.silicon_objects import SynthesisFiles
     from hecaton.terminal.json_keys import JsonObject
     from rtl.emit.emitter import Emitted
+    from rtl.synthesis.module_tree import ModuleTree
     from rtl.synthesis.result import Synthesis
+    from rtl.synthesis.scaling.block_numbers import BlockNumbers
 
 app = typer.Typer()
 
@@ -36,11 +38,11 @@ SHOWN_BLOCKS = 25
 
 
 def _json_object() -> JsonObject:
-    from hecaton.results.silicon_objects import SynthesisFiles
+    from hecaton.results.silicon_objects import SynthesisFiles, SynthesizedDesign
     from hecaton.terminal.json_keys import JsonObject
     from rtl.synthesis.result import Synthesis
 
-    return JsonObject((Synthesis, SynthesisFiles))
+    return JsonObject((Synthesis, SynthesizedDesign, SynthesisFiles))
 
 
 @subcommand(
@@ -96,6 +98,7 @@ def synth(
     from cosim.backends.cache import cached_build
     from cosim.workers.pool import cores
     from hecaton.plots.silicon import plot_area
+    from hecaton.results.synthesized_design import synthesized_design
     from rtl.emit.output_files import check_output_folder, write_outputs
     from rtl.synthesis.flow import map_design
     from rtl.synthesis.library import load_library
@@ -127,9 +130,17 @@ def synth(
                 workers=workers or cores(),
                 done=advance,
             )
-        result = synthesis_report(mapped, library, times=times, target_hz=target)
+        numbers = None
+        if not package:
+            numbers = _numbers(design, system)
+        result = synthesis_report(mapped, library, times=times, target_hz=target, numbers=numbers)
         files = _files(output, result.top)
-        data: Mapping[str, Any] = {**asdict(result), **files}
+        made_of = synthesized_design(
+            asdict(result),
+            system,
+            package=package,
+        )
+        data: Mapping[str, Any] = {**asdict(result), **made_of, **files}
         contents = {
             files["verilog"]: emitted.text,
             files["constraints"]: mapped.constraints,
@@ -160,6 +171,21 @@ def _emitted(system: SystemSpec, package: bool) -> Emitted:
     if package:
         return emitted_once(Package, system=system, vector=True)
     return emitted_once(Die, die=system.die, memory=system.memory, vector=system.vector)
+
+
+def _numbers(design: ModuleTree, system: SystemSpec) -> Mapping[str, BlockNumbers]:
+    """The numbers of a die's blocks in dies of other rows and columns, of which one is emitted to compare with."""
+    from rtl.synthesis.macros import single_cycle
+    from rtl.synthesis.module_tree import parse_modules
+    from rtl.synthesis.scaling.block_numbers import SizedDesign, block_numbers
+    from rtl.synthesis.scaling.probe_die import probe_die
+
+    other = probe_die(system.die)
+    emitted = _emitted(system.model_copy(update={"die": other}), False)
+    return block_numbers(
+        SizedDesign(single_cycle(design), system.die.rows, system.die.cols),
+        SizedDesign(single_cycle(parse_modules(emitted.text, emitted.top)), other.rows, other.cols),
+    )
 
 
 def _files(output: Path, top: str) -> SynthesisFiles:

@@ -5,7 +5,30 @@ These modules are imported by type checkers, and when help or documentation list
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
+
+
+class SynthesizedDesign(TypedDict):
+    """What was synthesized: with it the result is a silicon report, which ``hecaton project --silicon`` takes.
+
+    Attributes
+    ----------
+    design
+        ``die`` or ``package``.
+    hecaton_version
+        Version that made it.
+    die, memory, vector
+        Sections of its configuration.
+    digests
+        Of these sections, and as ``measured`` of what a projection reads of the result.
+    """
+
+    design: str
+    hecaton_version: str
+    die: dict[str, Any]
+    memory: dict[str, Any]
+    vector: dict[str, Any]
+    digests: dict[str, str]
 
 
 class SynthesisFiles(TypedDict):

@@ -17,6 +17,7 @@ import numpy as np
 
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import dump_toml
+from chiplet.machine.synthesized.silicon_report import SiliconReport
 from chiplet.sweep.axes import Sweep, SweepAxis, has_switch, mesh_of
 from chiplet.sweep.columns import COLUMNS
 from chiplet.sweep.evaluate import Points, SweepTask, evaluate
@@ -83,7 +84,12 @@ class SweepFiles:
     """
 
     def __init__(
-        self, output: Path, sweep: Sweep, tasks: Sequence[tuple[int, int]], calibration: Calibration | None
+        self,
+        output: Path,
+        sweep: Sweep,
+        tasks: Sequence[tuple[int, int]],
+        calibration: Calibration | None = None,
+        silicon: Sequence[SiliconReport] = (),
     ) -> None:
         try:
             import pyarrow
@@ -94,7 +100,7 @@ class SweepFiles:
         del pyarrow
         self._output, self._sweep, self._tasks = output, sweep, tasks
         self._folder = output.with_name(f".{output.name}.parts")
-        self._description = _description(sweep, calibration)
+        self._description = _description(sweep, calibration, silicon)
         self._start()
 
     def _start(self) -> None:
@@ -251,7 +257,9 @@ def _array(column: pa.ChunkedArray) -> NDArray[Any]:
     return values
 
 
-def _description(sweep: Sweep, calibration: Calibration | None) -> Mapping[str, Any]:
+def _description(
+    sweep: Sweep, calibration: Calibration | None, silicon: Sequence[SiliconReport]
+) -> Mapping[str, Any]:
     """Everything the result depends on: it is written into the file, and identifies the parts."""
     return {
         "hecaton": VERSION,
@@ -261,4 +269,5 @@ def _description(sweep: Sweep, calibration: Calibration | None) -> Mapping[str, 
         "constraints": [constraint.text for constraint in sweep.constraints],
         "objectives": sweep.objectives,
         "calibration": None if calibration is None else calibration.model_dump(),
+        "silicon": [report.model_dump() for report in silicon],
     }

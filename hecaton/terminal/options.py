@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chiplet.machine.calibration import Calibration
     from chiplet.machine.config import Configuration
     from chiplet.machine.specs import SystemSpec
+    from chiplet.machine.synthesized.silicon_report import SiliconReport
     from hecaton.terminal.output import Output
 
 AsJson = Annotated[
@@ -39,6 +40,16 @@ CalibrationFile = Annotated[
     Path | None,
     typer.Option(
         "--calibration", metavar="FILE", help="Measured cycles of this die; by default those of the design."
+    ),
+]
+
+SiliconFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--silicon",
+        metavar="NAME|FILE.json",
+        help="Report of hecaton synth of such a die, or the name of one that comes along: clock, area and energies by "
+        "it; repeatable, for dies of other stages. By default those of the configuration.",
     ),
 ]
 
@@ -172,6 +183,17 @@ class WorkerOptions:
         """Raise ``ValueError`` if both are given."""
         if self.workers is not None and self.scheduler is not None:
             raise ValueError("--workers and --scheduler exclude each other: a cluster has its own workers")
+
+
+def load_silicon(names: Sequence[str] | None) -> tuple[SiliconReport, ...]:
+    """Return the silicon reports of ``--silicon``. Raises ``ValueError`` if one cannot be read, or two are alike."""
+    if not names:
+        return ()
+    from chiplet.machine.synthesized.chosen_report import check_reports, load_report
+
+    reports = tuple(map(load_report, names))
+    check_reports(reports)
+    return reports
 
 
 def load_calibration(path: Path | None) -> Calibration | None:

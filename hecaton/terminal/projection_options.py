@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hecaton.terminal.options import CalibrationFile, MeshSize, load_calibration
+from hecaton.terminal.options import CalibrationFile, MeshSize, SiliconFiles, load_calibration, load_silicon
 from hecaton.terminal.values import integer_option, parse_assignments, parse_mesh
 from nop.topology import MAX_DIES
 
@@ -70,6 +70,7 @@ class StepOptions:
     ] = None
     mesh: MeshSize = None
     calibration: CalibrationFile = None
+    silicon: SiliconFiles = None
     global_batch: GlobalBatch = None
     sequence_length: SequenceLength = None
 
@@ -80,7 +81,7 @@ class StepOptions:
     def request(self, system: SystemSpec, **choices: Any) -> StepRequest:
         """Return the request for a projection on ``system``, with ``choices`` as its other fields.
 
-        Raises ``ValueError`` of one line for a mesh or a calibration that cannot be read.
+        Raises ``ValueError`` of one line for a mesh, a calibration or a silicon report that cannot be read.
         """
         from chiplet.projection.job import StepRequest
 
@@ -90,6 +91,7 @@ class StepOptions:
             dies=self.dies,
             mesh=parse_mesh(self.mesh),
             calibration=load_calibration(self.calibration),
+            silicon=load_silicon(self.silicon),
             global_batch=self.global_batch,
             sequence_length=self.sequence_length,
             **choices,

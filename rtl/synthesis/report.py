@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rtl.synthesis.flow import MappedDesign, TimedBlock
 from rtl.synthesis.library import Library
 from rtl.synthesis.macros import MacroTimes, macro_of
 from rtl.synthesis.paths import longest, period_of
 from rtl.synthesis.result import BlockArea, MacroUse, SiliconConditions, Synthesis
+from rtl.synthesis.scaling.block_numbers import BlockNumbers
 from rtl.synthesis.synthesis_programs import find_program
 from rtl.synthesis.timing_report import TimingPath
 
@@ -19,13 +20,21 @@ LONGEST = 10
 
 
 def synthesis_report(
-    mapped: MappedDesign, library: Library, *, times: MacroTimes, target_hz: float
+    mapped: MappedDesign,
+    library: Library,
+    *,
+    times: MacroTimes,
+    target_hz: float,
+    numbers: Mapping[str, BlockNumbers] | None = None,
 ) -> Synthesis:
-    """What was found of a design that is mapped to the cells of a library."""
+    """What was found of a design that is mapped to the cells of a library; ``numbers`` are those of a die's blocks."""
     design, timing = mapped.design, mapped.timing
-    counts = design.block_instances
+    counts, known = design.block_instances, numbers or {}
     blocks = sorted(
-        (_block(name, counts[name], block, library) for name, block in mapped.blocks.items()),
+        (
+            _block(name, counts[name], known.get(name), block, library)
+            for name, block in mapped.blocks.items()
+        ),
         key=lambda block: (-block.total_um2, block.block),
     )
     macros = [macro_of(module) for name, module in design.modules.items() if module.macro and counts[name]]
@@ -66,12 +75,15 @@ def synthesis_report(
     )
 
 
-def _block(name: str, count: int, block: TimedBlock, library: Library) -> BlockArea:
+def _block(
+    name: str, count: int, numbers: BlockNumbers | None, block: TimedBlock, library: Library
+) -> BlockArea:
     cells = block.mapped.cells
     area = sum(number * library.cells[cell].area for cell, number in cells.items())
     return BlockArea(
         block=name,
         count=count,
+        numbers=numbers,
         cells=sum(cells.values()),
         flip_flops=sum(number for cell, number in cells.items() if library.cells[cell].kind == "flip-flop"),
         area_um2=round(area, 3),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rtl.synthesis.scaling.block_numbers import BlockNumbers
+
 __all__ = ["BlockArea", "LongPath", "MacroUse", "PathUnit", "SiliconConditions", "Synthesis"]
 
 
@@ -41,6 +43,8 @@ class BlockArea:
         Its module.
     count
         How often the design has it.
+    numbers
+        That in a die of any rows and columns; null in a package.
     cells, flip_flops, area_um2
         Of one of them.
     total_um2
@@ -53,6 +57,7 @@ class BlockArea:
 
     block: str
     count: int
+    numbers: BlockNumbers | None
     cells: int
     flip_flops: int
     area_um2: float

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, PlotFile, load_calibration
+from hecaton.terminal.options import (
+    AsJson,
+    CalibrationFile,
+    MachineOptions,
+    PlotFile,
+    SiliconFiles,
+    load_calibration,
+    load_silicon,
+)
 from hecaton.terminal.output import Output
 from hecaton.terminal.projection_options import (
     DIES_HELP,
@@ -76,6 +84,7 @@ def optimize(
     global_batch: GlobalBatch = None,
     sequence_length: SequenceLength = None,
     calibration: CalibrationFile = None,
+    silicon: SiliconFiles = None,
     plot: PlotFile = None,
     machine: MachineOptions,
     as_json: AsJson = False,
@@ -101,6 +110,7 @@ def optimize(
             model,
             machine.load(out, "package"),
             calibration=load_calibration(calibration),
+            silicon=load_silicon(silicon),
             global_batch=global_batch,
             sequence_length=sequence_length,
             optimizer=cast(Optimizer, optimizer),

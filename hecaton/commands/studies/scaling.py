@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, PlotFile, load_calibration
+from hecaton.terminal.options import (
+    AsJson,
+    CalibrationFile,
+    MachineOptions,
+    PlotFile,
+    SiliconFiles,
+    load_calibration,
+    load_silicon,
+)
 from hecaton.terminal.output import Output
 from hecaton.terminal.projection_options import MOST_SQUARE_MESH, GlobalBatch, SequenceLength
 from hecaton.terminal.subcommand import subcommand
@@ -51,6 +59,7 @@ def scaling(
         str, typer.Option("--dies-list", metavar="N,N,...", help="Numbers of dies for --strong.")
     ] = "64,256,1024",
     calibration: CalibrationFile = None,
+    silicon: SiliconFiles = None,
     global_batch: GlobalBatch = None,
     sequence_length: SequenceLength = None,
     plot: PlotFile = None,
@@ -84,6 +93,7 @@ def scaling(
         setting = study.Setting(
             machine.load(out, "package"),
             load_calibration(calibration),
+            load_silicon(silicon),
             global_batch,
             sequence_length,
         )

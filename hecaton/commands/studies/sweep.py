@@ -12,8 +12,10 @@ from hecaton.terminal.options import (
     CalibrationFile,
     MachineOptions,
     PlotFile,
+    SiliconFiles,
     WorkerOptions,
     load_calibration,
+    load_silicon,
 )
 from hecaton.terminal.output import Output
 from hecaton.terminal.subcommand import subcommand
@@ -75,6 +77,7 @@ def sweep(
     plot: PlotFile = None,
     processes: WorkerOptions,
     calibration: CalibrationFile = None,
+    silicon: SiliconFiles = None,
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
@@ -106,11 +109,12 @@ def sweep(
             source=str(space),
             clock_follows_stages=machine_given.clock_follows_stages,
         )
-        measured = load_calibration(calibration)
+        measured, reports = load_calibration(calibration), load_silicon(silicon)
         ranges = _ranges(plan)
-        files = SweepFiles(output, plan, ranges, measured)
+        every = [SweepTask(plan, *points, measured, reports) for points in ranges]
+        files = SweepFiles(output, plan, ranges, measured, reports)
         missing = files.missing
-        tasks = [SweepTask(plan, *ranges[number], measured) for number in missing]
+        tasks = [every[number] for number in missing]
         evaluated = 0
         with out.progress("points", plan.groups * plan.group_points) as advance:
             total = sum(stop - first for first, stop in ranges)

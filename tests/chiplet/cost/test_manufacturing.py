@@ -141,6 +141,26 @@ def test_area_follows_the_hardware() -> None:
     assert wide["phy"] == pytest.approx(2 * die_area(PACKAGE)["phy"])
 
 
+def test_cells_by_synthesis_replace_transistors() -> None:
+    system = package(
+        "silicon.die_um2=5e4", "silicon.row_um2=10", "silicon.column_um2=200", "silicon.pe_um2=220"
+    )
+    found, before = die_area(system), die_area(PACKAGE)
+    assert found["logic"] == pytest.approx((5e4 + 64 * 210 + 64 * 64 * 220) / 0.7 * 1e-6)
+    assert found["vector"] == 0
+    assert {part: found[part] for part in ("router", "sram", "phy")} == {
+        part: before[part] for part in ("router", "sram", "phy")
+    }
+    inputs = {entry.name: entry for entry in cost_inputs(system)}
+    assert (inputs["silicon.pe_um2"].status, inputs["silicon.pe_um2"].source) == ("assumed", "configuration")
+    assert not {"area.die_transistors", "area.vector_transistors"} & set(inputs)
+    many = die_area(
+        varied(system, {"silicon.pe_um2": np.array([110.0, 220.0]), "die.rows": np.array([64.0, 64.0])})
+    )
+    assert many["logic"][1] == pytest.approx(found["logic"], rel=1e-12)
+    assert many["logic"][0] < many["logic"][1]
+
+
 def test_every_input_has_a_source_and_exists() -> None:
     assert set(PUBLISHED_COST_SOURCES) <= set(COST_UNITS) <= set(known_keys())
     found = {entry.name: entry for entry in cost_inputs(PACKAGE)}

@@ -15,6 +15,7 @@ from chiplet.machine.terms import DieTerms, GemmTerms
 from chiplet.methods.registry import METHODS
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import account, project
+from tests.chiplet.machine.synthesized.reports import report
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
 
@@ -171,3 +172,21 @@ def test_every_number_of_a_result_is_a_term(
         assert term.formula
         assert term.unit is not None
         assert term.status in ("measured", "published", "assumed")
+
+
+def test_terms_say_what_a_silicon_report_measured() -> None:
+    made = report(energies={"mac_pj": {"value": 0.4, "source": "power report"}})
+    found = account(StepRequest(small_model(), PACKAGE, mesh=(2, 2), silicon=(made,)))
+    terms = {term.name: term for term in [*explain(found), *explain_cost(found.projection)]}
+    assert terms["seconds a cycle"].status == "measured"
+    assert terms["seconds a cycle"].value == pytest.approx(1.25e-9)
+    known = {operand.name: operand.status for operand in terms["area of logic"].operands}
+    assert known["silicon.pe_um2"] == "measured"
+    assert known["silicon.area_factor"] == "assumed"
+    assert {operand.name for operand in terms["area of vector"].operands} >= {"silicon.vector_um2"}
+    energy = {operand.name: operand.status for operand in terms["energy of array"].operands}
+    assert energy["energy.mac_pj"] == "measured"
+    plain = account(StepRequest(small_model(), PACKAGE, mesh=(2, 2)))
+    without = {term.name: term for term in [*explain(plain), *explain_cost(plain.projection)]}
+    assert without["seconds a cycle"].status == "assumed"
+    assert set(without) == set(terms)

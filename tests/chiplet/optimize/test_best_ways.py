@@ -18,6 +18,7 @@ from chiplet.projection.meshes import all_meshes
 from chiplet.projection.project import project
 from chiplet.projection.results import Projection
 from chiplet.schedule.buffers import DoesNotFitError
+from tests.chiplet.machine.synthesized.reports import report
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
 GOALS: tuple[Goal, ...] = get_args(Goal)
@@ -244,3 +245,23 @@ def test_bad_requests_are_refused() -> None:
         optimize(StepRequest("llama2-7b", PACKAGE), "time", dies=4, switches={"optimus": {"recompute": "x"}})
     with pytest.raises(ValueError, match="optimizer"):
         optimize(StepRequest("llama2-7b", PACKAGE, optimizer="x"), "time", dies=4)  # type: ignore[arg-type]
+
+
+def test_the_best_way_with_a_silicon_report_is_that_of_a_projection() -> None:
+    request = StepRequest("tinyllama-1.1b", PACKAGE, silicon=(report(),))
+    (best, *_) = optimize(request, "time", dies=4).best
+    alone = project(
+        StepRequest(
+            "tinyllama-1.1b",
+            PACKAGE,
+            mesh=tuple(map(int, best.mesh.split("x"))),  # type: ignore[arg-type]
+            method=best.method,
+            switches=best.switches,
+            silicon=(report(),),
+        )
+    )
+    assert alone.step_seconds == pytest.approx(best.step_seconds, rel=1e-12)
+    with pytest.raises(
+        ValueError, match="^the silicon report was made for a die with die.stages = 1, not 4: "
+    ):
+        optimize(StepRequest("tinyllama-1.1b", package("die.stages=4"), silicon=(report(),)), "time", dies=4)

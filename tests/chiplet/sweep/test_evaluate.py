@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chiplet.machine.calibration import Calibration
+from chiplet.machine.calibration import Calibration, LinkGoodput
 from chiplet.machine.configuration_keys import values_by_name
 from chiplet.machine.specs import LINK_TOO_SLOW, SystemSpec
+from chiplet.machine.synthesized.silicon_report import SiliconReport
 from chiplet.machine.terms import DieTerms, GemmTerms
 from chiplet.methods.registry import METHODS
 from chiplet.projection.job import StepRequest
@@ -25,6 +26,7 @@ from chiplet.sweep.columns import COLUMNS, of_projection
 from chiplet.sweep.evaluate import Points, SweepTask, evaluate, inner_values, point_request
 from chiplet.sweep.space import Space, make_sweep
 from nop.terms import NopTerms
+from tests.chiplet.machine.synthesized.reports import report
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
 SPEEDS = {
@@ -63,13 +65,22 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def run(base: SystemSpec, calibration: Calibration | None = None, **space: Any) -> tuple[Any, Points]:
+def run(
+    base: SystemSpec,
+    calibration: Calibration | None = None,
+    silicon: tuple[SiliconReport, ...] = (),
+    **space: Any,
+) -> tuple[Any, Points]:
     sweep = make_sweep(Space.model_validate(space), base, source="space")
-    return sweep, evaluate(SweepTask(sweep, 0, sweep.groups * sweep.group_points, calibration))
+    return sweep, evaluate(SweepTask(sweep, 0, sweep.groups * sweep.group_points, calibration, silicon))
 
 
 def single(
-    sweep: Any, point: int, base: SystemSpec, calibration: Calibration | None = None
+    sweep: Any,
+    point: int,
+    base: SystemSpec,
+    calibration: Calibration | None = None,
+    silicon: tuple[SiliconReport, ...] = (),
 ) -> dict[str, float]:
     """The same columns by a projection of this point alone."""
     chosen = sweep.group(point // sweep.group_points)
@@ -90,24 +101,35 @@ def single(
     return of_projection(
         project(
             StepRequest(
-                system=SystemSpec.model_validate(values), switches=switches, calibration=calibration, **job
+                system=SystemSpec.model_validate(values),
+                switches=switches,
+                calibration=calibration,
+                silicon=silicon,
+                **job,
             )
         )
     )
 
 
-def agree(sweep: Any, found: Points, base: SystemSpec, rows: Iterable[int]) -> int:
+def agree(
+    sweep: Any,
+    found: Points,
+    base: SystemSpec,
+    rows: Iterable[int],
+    calibration: Calibration | None = None,
+    silicon: tuple[SiliconReport, ...] = (),
+) -> int:
     """Hold rows against single projections, messages included; how many of them fit."""
     fitting = 0
     for row in rows:
         reason, point = found.reasons[found.reason[row]], int(found.index[row])
         if reason:
             with pytest.raises(ValueError, match=re.escape(reason)):
-                single(sweep, point, base)
+                single(sweep, point, base, calibration, silicon)
             assert all(np.isnan(found.results[name][row]) for name in COLUMNS)
             continue
         fitting += 1
-        expected = single(sweep, point, base)
+        expected = single(sweep, point, base, calibration, silicon)
         for name in COLUMNS:
             assert found.results[name][row] == pytest.approx(expected[name], rel=1e-12, abs=0), name
     return fitting
@@ -150,8 +172,9 @@ def test_every_number_that_no_schedule_depends_on_varies_with_the_numbers_of_sin
     other = 2 * value + 1 if isinstance(value, int) else value / 2 or 0.5
     vary: dict[str, Any] = {"link.lanes": (8, 64), key: (value, other)}
     base = small_package("cost.dram_dollars_per_gib=0.5")
-    sweep, found = run(base, model=model, mesh="2x3", global_batch=7, vary=vary)
-    assert agree(sweep, found, base, range(len(found.index))) == len(found.index)
+    silicon = (report(base),) if key.startswith("silicon.") and key.endswith("_factor") else ()
+    sweep, found = run(base, silicon=silicon, model=model, mesh="2x3", global_batch=7, vary=vary)
+    assert agree(sweep, found, base, range(len(found.index)), None, silicon) == len(found.index)
 
 
 SIZES: dict[str, tuple[float, ...]] = {
@@ -401,7 +424,11 @@ def test_what_counts_as_continuous_changes_no_schedule(key: str) -> None:
     other = PACKAGE.model_copy(
         update={section: getattr(PACKAGE, section).model_copy(update={name: value * 2 or 1})}
     )
-    first, second = (project(StepRequest("llama2-7b", system, dies=16)).memory for system in (PACKAGE, other))
+    silicon = (report(),) if section == "silicon" else ()
+    first, second = (
+        project(StepRequest("llama2-7b", system, dies=16, silicon=silicon)).memory
+        for system in (PACKAGE, other)
+    )
     assert first.model_copy(update={"token_tiles": {}}) == second.model_copy(update={"token_tiles": {}})
 
 
@@ -456,3 +483,79 @@ def test_a_clock_that_follows_the_stages_beside_others_is_refused_by_name() -> N
     space = {"model": "tinyllama-1.1b", "vary": {"die.clock_hz": ("stages", 1e9)}}
     with pytest.raises(ValueError, match=r'^space: die.clock_hz: "stages" must be its only value'):
         make_sweep(Space.model_validate(space), PACKAGE, source="space")
+
+
+ENERGIES = {
+    name: {"value": value, "source": "a test"}
+    for name, value in (("mac_pj", 0.4), ("flit_hop_pj", 60.0), ("link_frame_pj", 9.0))
+}
+REPORTS = tuple(
+    report(
+        package(f"die.stages={stages}"), period_ps=2000.0 / stages, energies=ENERGIES if stages > 1 else {}
+    )
+    for stages in (1, 2, 4)
+)
+"""Silicon reports of dies that differ in their stages."""
+
+
+def test_a_sweep_with_silicon_reports_has_the_numbers_of_single_projections() -> None:
+    sweep, found = run(
+        PACKAGE,
+        silicon=REPORTS,
+        model="tinyllama-1.1b",
+        mesh=("2x2", "2x4"),
+        vary={
+            "die.stages": (1, 3, 4),
+            "die.rows": (32, 64),
+            "die.cols": (48,),
+            "link.pj_per_bit": (0.5, 0.6),
+            "silicon.period_factor": (1.0, 1.3),
+            "silicon.energy_factor": (0.7,),
+            "silicon.area_factor": (0.5, 1.0),
+        },
+    )
+    assert agree(sweep, found, PACKAGE, range(0, len(found.index), 5), None, REPORTS) > 10
+    (reason,) = found.reasons[1:]
+    assert reason.startswith("the silicon report was made for a die with die.stages = 1 or 2 or 4, not 3: ")
+    refused = found.reason != 0
+    assert refused.sum() == len(found.index) // 3
+
+
+def test_a_calibration_beside_silicon_reports_has_the_goodput_of_its_clock_alone() -> None:
+    at_report = package("die.clock_hz=1e9")
+    link = LinkGoodput(
+        goodput=0.45,
+        lanes=at_report.link.lanes,
+        lane_rate=at_report.link.lane_rate,
+        clock_hz=1e12 / 2000.0,
+        flit_bits=at_report.nop.flit_bits,
+    )
+    calibration = Calibration(die=PACKAGE.die, nop=NopTerms(hop_cycles=3.0), link=link)
+    sweep, found = run(
+        PACKAGE,
+        calibration,
+        REPORTS,
+        model="tinyllama-1.1b",
+        mesh="2x2",
+        vary={"link.pj_per_bit": (0.5, 0.6)},
+    )
+    assert agree(sweep, found, PACKAGE, range(2), calibration, REPORTS) == 2
+    other = calibration.model_copy(update={"link": link.model_copy(update={"clock_hz": 1e9})})
+    _, without = run(PACKAGE, other, REPORTS, model="tinyllama-1.1b", mesh="2x2")
+    assert without.results["energy_joules"][0] != found.results["energy_joules"][0]
+
+
+@pytest.mark.parametrize(
+    ("key", "factor"),
+    [("die.clock_hz", "period"), ("silicon.pe_um2", "area"), ("energy.mac_pj", "energy")],
+)
+def test_what_a_silicon_report_gives_is_not_varied(key: str, factor: str) -> None:
+    message = f"^{key} is varied, and the silicon report gives it: vary silicon.{factor}_factor instead$"
+    with pytest.raises(ValueError, match=message):
+        run(PACKAGE, silicon=REPORTS, model="tinyllama-1.1b", mesh="2x2", vary={key: (1e5, 2e5)})
+
+
+@pytest.mark.parametrize("key", ["silicon.period_factor", "silicon.energy_factor"])
+def test_factors_of_silicon_reports_need_one(key: str) -> None:
+    with pytest.raises(ValueError, match=f"^{key} is varied: it has no effect without a silicon report$"):
+        run(PACKAGE, model="tinyllama-1.1b", mesh="2x2", vary={key: (1.0, 2.0)})

@@ -288,3 +288,34 @@ def test_the_schedule_and_the_resources_are_shown() -> None:
         assert re.search(rf"{block} +{tokens} +{tiles['forward']} +{tiles['backward']} ", done.stdout)
     for resource in ("array", "NoP", "vector unit", "DRAM"):
         assert re.search(rf"^ {resource} +[\d.]+ m?s +[\d.]+ m?s +[\d.]+%", done.stdout, re.MULTILINE)
+
+
+SILICON = ["-P", "die.stages=4", "--silicon", "asap7-typical"]
+
+
+def test_a_silicon_report_comes_along() -> None:
+    with_report, without = result(*PROJECT, *SILICON), result(*PROJECT, "-P", "die.stages=4")
+    (clock,) = (entry for entry in with_report["measured_inputs"] if entry["name"] == "die.clock_hz")
+    assert "asap7" in clock["source"]
+    assert with_report["silicon_report"] in clock["source"]
+    assert without["silicon_report"] is None
+    assert with_report["cost"]["die_area"]["sram"] == without["cost"]["die_area"]["sram"]
+    assert with_report["cost"]["die_area"]["logic"] != without["cost"]["die_area"]["logic"]
+    compared = result(*COMPARE, *SILICON)
+    assert compared["silicon_report"] == with_report["silicon_report"]
+    assert "clock" in called(*PROJECT, *SILICON).stdout
+
+
+def test_bad_silicon_reports(tmp_path: Path) -> None:
+    (tmp_path / "calibration.json").write_text(json.dumps({"die": {"rows": 3}}))
+    message = refused(*PROJECT, "--silicon", "calibration.json", cwd=tmp_path)
+    assert message == "calibration.json: not a silicon report: design is missing"
+    assert refused(*PROJECT, "--silicon", "asap7").startswith(
+        "asap7: no silicon report: must be one of asap7-typical, or a JSON file"
+    )
+    assert refused(*PROJECT, "--silicon", "asap7-typical").startswith(
+        "the silicon report was made for a die with die.stages = 4, not 1"
+    )
+    assert refused(*PROJECT, *SILICON, *SILICON[2:]).startswith(
+        "two silicon reports of dies with die.dtype = bf16"
+    )

@@ -1,0 +1,1 @@
+"""Reports of synthesis: the dies that they speak of, and what a projection takes from them."""
