@@ -60,7 +60,7 @@ PROJECTED = "hecaton project --model llama3.1-405b --dies 1024"
 SILICON = (
     "",
     "-P die.stages=4 -P die.clock_hz=stages",
-    "-P die.stages=4 --silicon asap7-typical",
+    "-P die.stages=4 -P vector.multiplier_stages=4 -P vector.function_stages=13 --silicon asap7-typical",
 )
 """Clocks and areas of the same package."""
 

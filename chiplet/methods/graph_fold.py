@@ -42,8 +42,16 @@ class DieElements(NamedTuple):
 
     def of(self, sizes: Sizes, dies: Sizes) -> Number:
         """The elements, with sizes and dies by name."""
-        elements: Number = reduce(mul, [sizes[name] for name in self.names])
-        return elements / reduce(mul, [dies[axis] for axis in self.axes]) if self.axes else elements
+        elements: Number = 1
+        for name in self.names:
+            elements = elements * sizes[name]
+        if not self.axes:
+            return elements
+        first, *others = self.axes
+        parts = dies[first]
+        for axis in others:
+            parts = parts * dies[axis]
+        return elements / parts
 
 
 class FoldedCollective(NamedTuple):

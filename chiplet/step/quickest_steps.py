@@ -161,8 +161,9 @@ def _added(runs: BlockRuns | None, more: BlockRuns, rows: NDArray[np.intp], coun
     def one(first: Number, second: Number) -> Number:
         if not is_array(second) and second == 0:
             return first
-        width = max(np.shape(value)[-1] if np.ndim(value) else 1 for value in (first, second))
-        total = np.array(np.broadcast_to(first, (count, width)), dtype=np.float64)
+        width = max(value.shape[-1] if is_array(value) else 1 for value in (first, second))
+        total = np.empty((count, width))
+        total[...] = first
         total[rows] += second
         return total
 

@@ -21,6 +21,10 @@ Number: TypeAlias = Any
 machine rely on floats."""
 
 
+_FEW = 64
+"""Elements up to which combinations are told apart one by one, which is quicker than by sorting."""
+
+
 def is_array(value: Any) -> bool:
     """Whether ``value`` has one element for each machine."""
     return not isinstance(value, (float, int))
@@ -121,7 +125,17 @@ def combinations(arrays: Sequence[NDArray[Any]]) -> tuple[NDArray[np.intp], NDAr
     """
     import numpy as np
 
-    number = np.zeros(arrays[0].size if arrays else 0, dtype=np.intp)
+    size = arrays[0].size if arrays else 0
+    if size <= _FEW:
+        rows = list(zip(*(array.ravel().tolist() for array in arrays), strict=True))
+        places: dict[tuple[Any, ...], int] = {}
+        for place, row in enumerate(rows):
+            places.setdefault(row, place)
+        numbers = {row: number for number, row in enumerate(sorted(places))}
+        return np.array([places[row] for row in numbers], dtype=np.intp), np.array(
+            [numbers[row] for row in rows], dtype=np.intp
+        )
+    number = np.zeros(size, dtype=np.intp)
     for array in arrays:
         distinct, place = np.unique(array, return_inverse=True)
         _, number = np.unique(number * len(distinct) + place.ravel(), return_inverse=True)

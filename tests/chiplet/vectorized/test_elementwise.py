@@ -74,7 +74,7 @@ def test_a_table_is_asked_once_for_each_combination() -> None:
     assert tabulated(function, 2, "x", 3) == 2.3
 
 
-@given(st.integers(0, 40), st.integers(0, 3), st.integers(0, 2**32 - 1))
+@given(st.integers(0, 100), st.integers(0, 3), st.integers(0, 2**32 - 1))
 def test_combinations(size: int, count: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     arrays = [random.choice([0.5, 1.0, 3.0], size) for _ in range(count)]

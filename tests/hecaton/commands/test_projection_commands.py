@@ -290,11 +290,12 @@ def test_the_schedule_and_the_resources_are_shown() -> None:
         assert re.search(rf"^ {resource} +[\d.]+ m?s +[\d.]+ m?s +[\d.]+%", done.stdout, re.MULTILINE)
 
 
-SILICON = ["-P", "die.stages=4", "--silicon", "asap7-typical"]
+DEPTHS = ["-P", "die.stages=4", "-P", "vector.multiplier_stages=4", "-P", "vector.function_stages=13"]
+SILICON = [*DEPTHS, "--silicon", "asap7-typical"]
 
 
 def test_a_silicon_report_comes_along() -> None:
-    with_report, without = result(*PROJECT, *SILICON), result(*PROJECT, "-P", "die.stages=4")
+    with_report, without = result(*PROJECT, *SILICON), result(*PROJECT, *DEPTHS)
     (clock,) = (entry for entry in with_report["measured_inputs"] if entry["name"] == "die.clock_hz")
     assert "asap7" in clock["source"]
     assert with_report["silicon_report"] in clock["source"]
@@ -316,6 +317,6 @@ def test_bad_silicon_reports(tmp_path: Path) -> None:
     assert refused(*PROJECT, "--silicon", "asap7-typical").startswith(
         "the silicon report was made for a die with die.stages = 4, not 1"
     )
-    assert refused(*PROJECT, *SILICON, *SILICON[2:]).startswith(
+    assert refused(*PROJECT, *SILICON, *SILICON[-2:]).startswith(
         "two silicon reports of dies with die.dtype = bf16"
     )

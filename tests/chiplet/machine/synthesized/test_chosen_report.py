@@ -111,4 +111,6 @@ def test_reports_that_come_along_load() -> None:
     assert report_names() == ["asap7-typical"]
     made = load_report("asap7-typical")
     assert made.doubt is None
-    assert made.refusal(package(f"die.stages={made.die.stages}")) is None
+    stages = ("multiplier_stages", "function_stages")
+    vector = (f"vector.{name}={getattr(made.vector, name)}" for name in stages)
+    assert made.refusal(package(f"die.stages={made.die.stages}", *vector)) is None
