@@ -77,8 +77,7 @@ MOST_WORDS = 1 << BUFFER_ADDRESS_BITS
 """Width of a buffer address in a command: no bank, and no scratchpad, has more words than it reaches."""
 
 SCRATCHPAD_READERS = 7
-"""Words that a die reads from its scratchpad in a cycle, besides what goes to the links: two feed units and the feed of
-sums one each, the vector unit three, the store unit one."""
+"""Reads of a scratchpad in a cycle, besides the links': one of each feed unit and the store unit, three of vectors."""
 
 LINK_TOO_SLOW = "link.lanes x link.lane_rate must be at least one bit in a cycle of die.clock_hz"
 """Why there is no machine whose links carry less."""

@@ -129,8 +129,8 @@ def combinations(arrays: Sequence[NDArray[Any]]) -> tuple[NDArray[np.intp], NDAr
     if size <= _FEW:
         rows = list(zip(*(array.ravel().tolist() for array in arrays), strict=True))
         places: dict[tuple[Any, ...], int] = {}
-        for place, row in enumerate(rows):
-            places.setdefault(row, place)
+        for first_place, row in enumerate(rows):
+            places.setdefault(row, first_place)
         numbers = {row: number for number, row in enumerate(sorted(places))}
         return np.array([places[row] for row in numbers], dtype=np.intp), np.array(
             [numbers[row] for row in rows], dtype=np.intp

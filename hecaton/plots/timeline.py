@@ -57,7 +57,8 @@ def _first_tiles(timeline: Timeline, begin: float, end: float) -> tuple[float, f
 def _colour(track: str) -> str:
     if track.startswith("links"):
         return COLOURS["nop"]
-    return COLOURS[{"array": "array", "vector unit": "vector", "DRAM": "dram"}[track]]
+    unit, *_ = track.split(",")  # the optimizer has tracks of its own
+    return COLOURS[{"array": "array", "vector unit": "vector", "DRAM": "dram"}[unit]]
 
 
 def _layer(axes: Axes, timeline: Timeline, begin: float, end: float, title: str) -> None:

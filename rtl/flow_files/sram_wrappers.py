@@ -13,14 +13,14 @@ from rtl.lib.sram import Sram
 from rtl.synthesis.macros import Macro
 from rtl.synthesis.module_tree import ModuleText, parse_modules
 
-__all__ = ["behavioural_srams", "fpga_sram"]
+__all__ = ["SramBlocks", "behavioural_srams", "fpga_sram"]
 
 BLOCK_RAM = '(* ram_style = "block", ramstyle = "no_rw_check" *)'
 """Attributes of a memory: block RAM for Xilinx's tools and Yosys; and, as nothing depends on a word that is read while
 it is written, none of the logic that Intel's tools and Yosys would add for it."""
 
 
-class _Srams(Block):
+class SramBlocks(Block):
     """SRAMs side by side, so that one conversion makes them all."""
 
     def __init__(self, macros: tuple[Macro, ...]) -> None:
@@ -41,7 +41,7 @@ class _Srams(Block):
 
 def behavioural_srams(macros: Iterable[Macro]) -> dict[str, str]:
     """Verilog of each macro by name, as a die with ``die.sram = "behavioural"`` has it."""
-    emitted = emit(_Srams(tuple(macros)), None)
+    emitted = emit(SramBlocks(tuple(macros)), None)
     modules = parse_modules(emitted.text, emitted.top).modules
     return {name: _timescale() + module.text for name, module in modules.items() if name != emitted.top}
 

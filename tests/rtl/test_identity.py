@@ -30,7 +30,9 @@ from rtl.block import Block, BlockPlatform, place
 from rtl.die.die import Die
 from rtl.emit.emitter import emit
 from rtl.engine.read_lane import ReadLane
+from rtl.flow_files.sram_wrappers import SramBlocks
 from rtl.interface.link_shape import LinkShape
+from rtl.synthesis.macros import Macro
 
 
 def system(*settings: str) -> SystemSpec:
@@ -63,6 +65,7 @@ def parameters() -> dict[type[Block], dict[str, Any]]:
         AxiBenchMemory(nop=machine.nop, memory=machine.memory, depth=64),
         DieBench(**parts, memory_depth=64),
         ReadLane(depth=64, word_bytes=32, ahead=4, sram_latency=1),  # of flits wider than a word
+        SramBlocks((Macro("sram_4x8", words=4, bits=8, part=8, latency=1, array="sram_4x8"),)),
     ]
     recorder = Recorder()
     for top in tops:

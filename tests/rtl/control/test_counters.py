@@ -87,6 +87,20 @@ def test_status(running: int, done: int, error: int) -> None:
     run(bench)
 
 
+def test_a_program_that_shows_as_done_is_counted_to_its_end() -> None:
+    async def bench(ctx: Any, dut: Registers) -> None:
+        ctx.set(dut.running, 1)
+        await ctx.tick().repeat(5)
+        ctx.set(dut.running, 0)
+        ctx.set(dut.done, 1)
+        assert not ctx.get(dut.ended)
+        await ctx.tick()
+        assert ctx.get(dut.ended)
+        assert await read_counter(ctx, dut, "cycles") == 5
+
+    run(bench)
+
+
 def test_events_of_links_stay_until_their_register_is_written() -> None:
     dut = Registers(macs_bits=MACS_BITS, engine=True)
 
