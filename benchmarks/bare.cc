@@ -123,6 +123,7 @@ int main(int argc, char **argv) {
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     const double cpu_seconds = static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC;
     if (!done->curr[0]) fail("the die is not done");
+    cycle();  // counters are complete one cycle after done
 
     std::ofstream stream(result, std::ios::binary);
     for (unsigned long i = 0; i < settings.at("words"); ++i)

@@ -165,6 +165,7 @@ COUNTERS_TEXT = f"""
 A program is started by writing `program_address`, then `commands`, then 1 to `control`. While a program runs, a write
 to `control` does nothing. The pins `done` and `error` show bits 1 and 2 of `status`. `done` goes down with the next
 start. After `error` only a reset helps. The pin `error` of a die with an engine also shows bits 4 to 8.
+Counters are complete one cycle after `done` has gone up; a host that takes a cycle to see it reads them whole.
 
 ## Links
 

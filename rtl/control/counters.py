@@ -69,8 +69,6 @@ class Registers(Block):
         To the command processor.
     running, done : In(1)
         From it.
-    ended : Out(1)
-        The program is done, and all of it is counted.
     error, error_code, error_unit, error_count : In
         From the error monitor.
     waiting : In(len(ERROR_UNITS))
@@ -109,7 +107,6 @@ class Registers(Block):
                 "commands": Out(COUNT_BITS),
                 "running": In(1),
                 "done": In(1),
-                "ended": Out(1),
                 "error": In(1),
                 "error_code": In(CODE_BITS),
                 "error_unit": In(UNIT_BITS),
@@ -169,7 +166,6 @@ class Registers(Block):
             counts.eq(self.running),
             *(event.eq(ports[name][1]) for name, event in counted.items()),
         ]
-        m.d.comb += self.ended.eq(self.done & ~counts)
         limit = self._elaborate_watchdog(m, counts, counted)
         seen = {name: Signal(name=f"{name}_seen") for name in values if name in FIRSTS}
         with m.If(begins):
@@ -194,7 +190,7 @@ class Registers(Block):
             m.d.sync += self.host.read_data.eq(0)
             with m.Switch(self.host.address):
                 with m.Case(STATUS):
-                    status = Cat(self.running, self.ended, self.error, Const(0, 1), *failed)
+                    status = Cat(self.running, self.done, self.error, Const(0, 1), *failed)
                     m.d.sync += self.host.read_data.eq(status)
                 with m.Case(PROGRAM):
                     m.d.sync += self.host.read_data.eq(self.program_address)

@@ -181,7 +181,7 @@ class Die(Block):
             processor.commands.eq(registers.commands),
             registers.running.eq(processor.running),
             registers.done.eq(processor.done),
-            self.done.eq(registers.ended),
+            self.done.eq(processor.done),
             self.error.eq(registers.error | registers.link_failed),
         ]
         all_units = {**units, **(dict(zip(ENGINE_UNITS, engine.units, strict=True)) if engine else {})}
