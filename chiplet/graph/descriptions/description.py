@@ -24,6 +24,7 @@ __all__ = [
     "Description",
     "NamedDim",
     "NamedTensor",
+    "operands_of",
     "turned",
     "vector_run",
 ]
@@ -58,15 +59,21 @@ class NamedTensor(NamedTuple):
     partial: Along | None = None
 
 
+def operands_of(
+    bind: Mapping[str, str | tuple[str, Literal["low", "high"]] | ProgramOperand],
+) -> dict[str, ProgramOperand]:
+    """Operands of a vector program: tensors by name, one half of their heads, or operands as they are."""
+    return {
+        key: ProgramOperand(value) if isinstance(value, str) else ProgramOperand(*value)
+        for key, value in bind.items()
+    }
+
+
 def vector_run(
     name: str, program: VectorProgram, *, each: Each = "", **bind: str | tuple[str, Literal["low", "high"]]
 ) -> VectorRun:
     """A vector program on tensors by name, or on one half of the heads of each."""
-    operands = {
-        key: ProgramOperand(value) if isinstance(value, str) else ProgramOperand(*value)
-        for key, value in bind.items()
-    }
-    return VectorRun(name=name, program=program, bind=operands, each=each)
+    return VectorRun(name=name, program=program, bind=operands_of(bind), each=each)
 
 
 def turned(axis: Along) -> Along:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from chiplet.graph.descriptions import weight_operators
-from chiplet.graph.descriptions.description import ONE_VALUE, TOKENS, Description, NamedDim
+from chiplet.graph.descriptions.description import ONE_VALUE, TOKENS, Description, NamedDim, operands_of
 from chiplet.graph.descriptions.shared_programs import (
     SCALE_COLUMNS_OPERAND,
     ZEROS,
@@ -60,11 +60,7 @@ class Weight(NamedTuple):
 
 def run_of(program: VectorProgram, bind: Mapping[str, str | ProgramOperand]) -> VectorRun:
     """A vector program on tensors by name, without a name of its own."""
-    operands = {
-        key: value if isinstance(value, ProgramOperand) else ProgramOperand(value)
-        for key, value in bind.items()
-    }
-    return VectorRun(name="", program=program, bind=operands)
+    return VectorRun(name="", program=program, bind=operands_of(bind))
 
 
 class OperatorBuilder:
